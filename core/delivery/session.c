@@ -138,9 +138,13 @@ on_verdict(void *ctx, void *mail_ctx, int rcpt, const struct smtp_verdict *v)
 	struct session *s = ctx;
 	const char *tls = conn_tls_name(s->conn);
 	struct sheet *sheet = s->sheet;
+	struct smtp_verdict verdict = *v;
 
 	s->sheet = NULL;
-	ready_verdict(s->ready, sheet, v, s->detail_words, host_of(s)->name,
+	/* The dot is written last: it did not leave, nobody has the mail. */
+	if (v->fate == SMTP_UNKNOWN && s->cut)
+		verdict.fate = SMTP_DEFERRED;
+	ready_verdict(s->ready, sheet, &verdict, s->detail_words, host_of(s)->name,
 	    conn_peer(s->conn), tls == NULL ? "" : tls,
 	    (int)((clock_steady_us() - s->started_us) / 1000));
 }
@@ -244,6 +248,7 @@ on_conn_closed(void *ctx, const char *why)
 	struct session *s = ctx;
 
 	if (s->client != NULL) {
+		s->cut = conn_unwritten(s->conn) > 0;
 		if (s->tls_began && !s->was_ready)
 			s->ready->no_tls = true;
 		lost(s, why);

@@ -42,6 +42,7 @@ struct conn {
 	size_t out_at;		/* octets of out that are written */
 	size_t clear;		/* TLS_WAITS: so many go before the handshake */
 	bool waited;		/* out held something: written() is due */
+	size_t dropped;		/* octets that will never be written */
 
 	SSL *ssl;
 	char tls_name[96];
@@ -120,6 +121,12 @@ call(struct conn *c, void (*fn)(void *ctx))
 		fn(c->ctx);
 }
 
+static size_t
+waiting(const struct conn *c)
+{
+	return c->out.n - c->out_at;
+}
+
 /* The end, told to the owner. Only from the loop. */
 static void
 end(struct conn *c, const char *why)
@@ -129,6 +136,7 @@ end(struct conn *c, const char *why)
 	enter(c, ENDED);
 	if (why != c->why)
 		snprintf(c->why, sizeof(c->why), "%s", why);
+	c->dropped += waiting(c);
 	release(c);
 	if (c->events->closed != NULL)
 		c->events->closed(c->ctx, c->why);
@@ -161,12 +169,6 @@ tls_words(struct conn *c, const char *what)
 	    why == NULL ? "connection lost" : why);
 	ERR_clear_error();
 	return c->why;
-}
-
-static size_t
-waiting(const struct conn *c)
-{
-	return c->out.n - c->out_at;
 }
 
 static void
@@ -345,6 +347,8 @@ static void
 stop_writing(struct conn *c)
 {
 	c->write_dead = true;
+	/* What is just being written need not lie in out. */
+	c->dropped += waiting(c) > 0 ? waiting(c) : 1;
 	str_clear(&c->out);
 	c->out_at = 0;
 	loop_timer_set(c->loop, &c->kick, 0, on_kick, c);
@@ -428,7 +432,7 @@ conn_write(struct conn *c, struct str *buf)
 size_t
 conn_unwritten(const struct conn *c)
 {
-	return waiting(c);
+	return waiting(c) + c->dropped;
 }
 
 /* Frees written octets now and then, so that out does not grow for ever. */

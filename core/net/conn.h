@@ -53,7 +53,8 @@ void conn_free(struct conn *c);
  * Writes what is in buf and leaves it empty. Tries the socket at once and
  * keeps the rest, also while connecting or in the handshake. Over
  * CONN_UNWRITTEN_MAX octets the connection ends: closed() follows. After
- * conn_finish() or closed() nothing is taken.
+ * conn_finish() or closed() nothing is taken. conn_unwritten() counts what
+ * did not go to the socket; once closed() came, what never will.
  */
 void conn_write(struct conn *c, struct str *buf);
 size_t conn_unwritten(const struct conn *c);

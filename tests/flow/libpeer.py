@@ -169,6 +169,10 @@ class Conversation:
         with self.peer.lock:
             self.peer.commands.append((self.number, line))
         verb = line.split(" ", 1)[0].lower()
+        if verb == "data" and not self.recipients and \
+                self.actions["data"] == DEFAULTS["data"]:
+            self.say("503 5.5.1 nobody to send it to")
+            return
         reply = self.answer(verb if verb in DEFAULTS else "other", line)
         good = reply is not None and reply[:1] in "23"
         if verb == "mail" and good:
