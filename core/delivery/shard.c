@@ -88,7 +88,8 @@ without_route(struct shard *s, struct entry *e, const struct route_answer *a)
 
 	o->status = a->code;
 	o->fault = a->status == ROUTE_FAIL && a->code.subject == 1 ?
-	    FAULT_RECIPIENT : FAULT_INFRASTRUCTURE;
+	    FAULT_RECIPIENT : a->status == ROUTE_FAIL ? FAULT_UNDETERMINED :
+	    FAULT_INFRASTRUCTURE;
 	snprintf(o->text, sizeof(o->text), "%d.%d.%d %s", a->code.class,
 	    a->code.subject, a->code.detail, a->words);
 	if (a->status == ROUTE_DEFER) {

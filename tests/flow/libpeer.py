@@ -96,7 +96,9 @@ class ScriptedPeer:
         self.host, self.port = self.listener.getsockname()[:2]
         self.closed = False
         running.append(self)
-        threading.Thread(target=self.accept_loop, daemon=True).start()
+        self.accepting = threading.Thread(target=self.accept_loop,
+                                          daemon=True)
+        self.accepting.start()
 
     @property
     def route(self):
@@ -127,7 +129,13 @@ class ScriptedPeer:
         if self in running:
             running.remove(self)
         self.closed = True
+        # accept() holds the socket, and so its port, until it is woken.
+        try:
+            self.listener.shutdown(socket.SHUT_RDWR)
+        except OSError:
+            pass
         self.listener.close()
+        self.accepting.join(5)
         with self.lock:
             socks = list(self.open)
         for sock in socks:
