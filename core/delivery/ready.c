@@ -411,7 +411,8 @@ ready_session_over(struct ready *r, struct session *s, bool never,
 		log_warn(NULL, "site %s: %s%s%s", r->site->hosts[0].name, words,
 		    reply != NULL ? ": " : "", reply != NULL ? reply->text : "");
 		/* A failed handshake is repeated in clear at once. */
-		if (stage != SMTP_AT_TLS && r->open == r->connecting)
+		if (stage != SMTP_AT_TLS && r->open == r->connecting &&
+		    r->owner->may_send(r->owner->ctx))
 			defer_all(r, stage, reply, words);
 	}
 	pump(r);
@@ -433,7 +434,7 @@ ready_sweep(struct ready *r, int64_t wall_ms)
 }
 
 void
-ready_drain(struct ready *r)
+ready_drain(struct ready *r, bool impatient)
 {
 	int64_t now = clock_wall_ms();
 	struct session *s;
@@ -454,4 +455,7 @@ ready_drain(struct ready *r)
 	}
 	while ((s = TAILQ_FIRST(&r->idle)) != NULL)
 		session_quit(s);
+	TAILQ_FOREACH(s, &r->sessions, link)
+		if (!s->was_ready || (impatient && !s->past_dot))
+			session_abort(s, "the service stops");
 }

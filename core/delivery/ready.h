@@ -71,8 +71,9 @@ void ready_pressed(struct ready *r, struct sheet *s);
 /* Once a second: expires residents, gives back what waits too long. */
 void ready_sweep(struct ready *r, int64_t wall_ms);
 
-/* Gives every waiting entry and sheet back; ends idle sessions. */
-void ready_drain(struct ready *r);
+/* Gives every waiting entry and sheet back; ends sessions that are idle or not
+   ready yet, and when impatient those whose dot is not out. */
+void ready_drain(struct ready *r, bool impatient);
 
 /* ---- for sessions ---- */
 

@@ -129,6 +129,7 @@ on_before_dot(void *ctx, void *mail_ctx)
 {
 	struct session *s = ctx;
 
+	s->past_dot = true;
 	s->ready->owner->before_dot(s->ready->owner->ctx, s->sheet->entry);
 }
 
@@ -141,6 +142,7 @@ on_verdict(void *ctx, void *mail_ctx, int rcpt, const struct smtp_verdict *v)
 	struct smtp_verdict verdict = *v;
 
 	s->sheet = NULL;
+	s->past_dot = false;
 	/* The dot is written last: it did not leave, nobody has the mail. */
 	if (v->fate == SMTP_UNKNOWN && s->cut)
 		verdict.fate = SMTP_DEFERRED;

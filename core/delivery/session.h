@@ -27,6 +27,7 @@ struct session {
 	int order_count, dial;		/* how many, which one now */
 	int sent;			/* messages of this connection */
 	bool was_ready, tls_began, over, working, wants_clear;
+	bool past_dot;			/* a final dot waits for its reply */
 	bool cut;			/* closed before all was written */
 	struct loop_timer timer;
 	struct loop_job end_job;

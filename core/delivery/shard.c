@@ -15,6 +15,7 @@
 
 #define SWEEP_MS	1000
 #define READY_IDLE_MS	60000	/* an empty ready queue is dropped then */
+#define DRAIN_TALK_MS	3000	/* then a peer before its dot is left */
 
 /* Entries of one domain that wait for its route. */
 struct pending {
@@ -35,6 +36,7 @@ struct shard {
 	struct map *pending;		/* domain → struct pending */
 	struct loop_timer sweep;
 	bool draining;
+	int64_t drained_ms;		/* when that began */
 	atomic_int busy;
 
 	pthread_mutex_t lock;		/* the inbox below */
@@ -87,9 +89,8 @@ without_route(struct shard *s, struct entry *e, const struct route_answer *a)
 	struct log_subject subject = { "delivery", "" };
 
 	o->status = a->code;
-	o->fault = a->status == ROUTE_FAIL && a->code.subject == 1 ?
-	    FAULT_RECIPIENT : a->status == ROUTE_FAIL ? FAULT_UNDETERMINED :
-	    FAULT_INFRASTRUCTURE;
+	o->fault = a->status != ROUTE_FAIL ? FAULT_INFRASTRUCTURE :
+	    a->code.subject == 1 ? FAULT_RECIPIENT : FAULT_UNDETERMINED;
 	snprintf(o->text, sizeof(o->text), "%d.%d.%d %s", a->code.class,
 	    a->code.subject, a->code.detail, a->words);
 	if (a->status == ROUTE_DEFER) {
@@ -230,7 +231,7 @@ on_sweep(void *ctx)
 		struct ready *r = value;
 
 		if (s->draining)
-			ready_drain(r);
+			ready_drain(r, now - s->drained_ms > DRAIN_TALK_MS);
 		else
 			ready_sweep(r, wall);
 		if (!ready_is_empty(r)) {
@@ -258,6 +259,7 @@ on_drain(void *ctx)
 	struct shard *s = ctx;
 
 	s->draining = true;
+	s->drained_ms = loop_now(s->loop);
 	on_sweep(s);
 }
 
