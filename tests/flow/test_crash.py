@@ -224,10 +224,13 @@ class Client(threading.Thread):
             self.ledger.answers[why] += 1
         with self.ledger.lock:
             where.update(addresses)
+        self.hang_up()
+        time.sleep(0.05)
+
+    def hang_up(self):
         if self.connection:
             self.connection.close()
         self.connection = None
-        time.sleep(0.05)
 
 
 def settings(peer, port, **more):
@@ -253,7 +256,9 @@ def listed(service):
     """(id, state) of every recipient that the API lists."""
     rows = []
     for item in service.all_items("/api/messages"):
-        rows += [(item["id"], r["state"]) for r in item["recipients"]]
+        counts = item["recipients"]
+        assert sum(counts.values()) == 2 * counts["total"] == 2, item
+        rows += [(item["id"], k) for k in counts if k != "total"]
     return rows
 
 
@@ -314,6 +319,7 @@ class Killed(unittest.TestCase):
             c.ends = True
         for c in clients:
             c.join(80)
+            c.hang_up()
         wait_until(lambda: queue_length(self.service) == 0, 60, 0.2,
                    what="an empty queue")
         self.compare()
@@ -340,9 +346,8 @@ class Killed(unittest.TestCase):
     def test_own_rows_come_back_at_once(self):
         self.peer.script = {"rcpt": Silence()}
         ids = [self.service.send("u%d@peer.test" % i) for i in range(30)]
-        self.peer.wait_connections = wait_until(
-            lambda: sum(1 for c in list(self.peer.commands)
-                        if c[1].startswith("RCPT")) >= CONNECTIONS, 10)
+        wait_until(lambda: sum(1 for c in list(self.peer.commands)
+                               if c[1].startswith("RCPT")) >= CONNECTIONS, 10)
         self.service.kill()
         self.peer.script = {}
         self.service.start()
@@ -427,12 +432,40 @@ class Stopped(unittest.TestCase):
         self.peer.script = {}
         before = owned_up(self.service)
         self.service.start()
-        wait_until(lambda: queue_length(self.service) == 0, 10, 0.2,
+        wait_until(lambda: queue_length(self.service) == 0, 40, 0.2,
                    what="an empty queue")
         rows = [r for r in listed(self.service) if r[0] in ledger.accepted]
         self.assertEqual(
             check(ledger, rows, sink_lines(self.peer), 0, 0), [])
         self.assertEqual(owned_up(self.service), before)
+
+    def test_under_load(self):
+        """An orderly stop answers what it took, and takes nothing else."""
+        self.peer.script = {"body": Slow("250 2.0.0 taken", 0.004)}
+        ledger, before = Ledger(), owned_up(self.service)
+        clients = [Client(ledger, self.service, self.port, i)
+                   for i in range(4)]
+        for c in clients:
+            c.limit = 10 ** 6
+            c.start()
+        time.sleep(1)
+        self.stop(8)
+        for c in clients:
+            c.ends = True
+        for c in clients:
+            c.join(10)
+            c.hang_up()
+        self.service.start()
+        wait_until(lambda: queue_length(self.service) == 0, 40, 0.2,
+                   what="an empty queue")
+        rows = [r for r in listed(self.service) if r[0] in ledger.accepted]
+        sink = sink_lines(self.peer)
+        self.assertGreater(len(ledger.accepted), 20)
+        self.assertEqual(check(ledger, rows, sink, 0, 0), [])
+        self.assertEqual([s[0] for s in sink if s[0] in ledger.doubtful], [])
+        self.assertEqual(owned_up(self.service), before)
+        self.assertFalse([a for a in ledger.answers
+                          if isinstance(a, int) and a >= 500], ledger.answers)
 
     def test_second_service_on_the_same_state(self):
         other = Service(dict(self.service.settings, POSTRIDER_HTTP=None),
