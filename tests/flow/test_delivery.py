@@ -1,6 +1,5 @@
 """Delivery to peers that behave, and to peers that do not."""
 import collections
-import os
 import re
 import ssl
 import subprocess
