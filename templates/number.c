@@ -8,9 +8,9 @@
 
 #include "core/base/mem.h"
 
-#define DIGITS_EXACT	15	/* every decimal this long survives a double */
+#define DIGITS_EXACT	15	/* so long a decimal survives a double */
 #define DIGITS_MAX	17
-#define PLAIN_MAX	21	/* digits before the point without exponent */
+#define PLAIN_MAX	21	/* digits before the point, no exponent */
 #define PLAIN_MIN	(-6)
 #define COPY_MAX	64
 

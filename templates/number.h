@@ -10,8 +10,8 @@
 #define TEMPLATE_NUMBER_SIZE	40
 
 /*
- * The shortest text that reads back as v, written to out, which has room for
- * TEMPLATE_NUMBER_SIZE octets; returns its length, no NUL.
+ * The shortest text that reads back as v; returns its length, no NUL. out
+ * has room for TEMPLATE_NUMBER_SIZE octets.
  */
 size_t template_number_real(double v, char *out);
 size_t template_number_int(int64_t v, char *out);
