@@ -11,15 +11,16 @@
 
 #include <pthread.h>
 #include <string.h>
+#include <time.h>
 
-#include "core/base/clock.h"
+#include "core/base/text.h"
 #include "templates/number.h"
 
 #define ROWS		"tests/data/ses-templates.json"
 #define ROWS_MIN	90
 #define THREADS		4
 #define TURNS		2000
-#define SLOW_MS		250
+#define SLOW_MS		2000	/* of this thread's own time */
 
 static const char *const part_names[TEMPLATE_PARTS] = { "Subject", "Text",
 	"Html" };
@@ -277,6 +278,16 @@ put_data(struct str *s, int kind)
 	str_puts(s, "}");
 }
 
+/* What this thread has computed: waiting for the others does not count. */
+static int64_t
+thread_ms(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
+	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+}
+
 static void
 test_runaways(void **state)
 {
@@ -292,10 +303,10 @@ test_runaways(void **state)
 
 		put_data(&data, runaways[i].data);
 		src.part[TEMPLATE_HTML] = slice_of(runaways[i].template);
-		begun = clock_steady_ms();
+		begun = thread_ms();
 		row_run(a, &src, TEMPLATE_SES, 0, str_slice(&data), SLICE_NONE,
 		    SLICE_NONE, NULL, &r);
-		took = clock_steady_ms() - begun;
+		took = thread_ms() - begun;
 		if (r.render != TEMPLATE_LIMIT || took >= SLOW_MS)
 			print_error("%s: %d %d %d, %d ms: %s\n",
 			    runaways[i].template, r.compile, r.data, r.render,
@@ -447,7 +458,7 @@ test_numbers(void **state)
 		text[template_number_real(rows[i].v, text)] = '\0';
 		assert_string_equal(text, rows[i].text);
 	}
-	text[template_number_int(INT64_MIN, text)] = '\0';
+	text[text_of_int(INT64_MIN, text)] = '\0';
 	assert_string_equal(text, "-9223372036854775808");
 }
 
