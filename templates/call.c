@@ -269,6 +269,17 @@ set_scope(struct template_vm *vm, struct template_frame *f, uint32_t at,
 	vm->r.scope = at;
 }
 
+/* NULL: the calls are too deep, or the frames too many. */
+static struct template_frame *
+push_call(struct template_vm *vm)
+{
+	if (++vm->calls <= vm->limits.depth)
+		return template_vm_push(vm, TEMPLATE_FRAME_CALL);
+	template_vm_fail(vm, TEMPLATE_LIMIT,
+	    "Partials call each other more than %d deep.", vm->limits.depth);
+	return NULL;
+}
+
 bool
 template_vm_call(struct template_vm *vm, const struct template_call *c)
 {
@@ -281,11 +292,7 @@ template_vm_call(struct template_vm *vm, const struct template_call *c)
 		return false;
 	if (!find_target(vm, c, &g))
 		return not_found(vm, c);
-	if (++vm->calls > vm->limits.depth)
-		return template_vm_fail(vm, TEMPLATE_LIMIT,
-		    "Partials call each other more than %d deep.",
-		    vm->limits.depth);
-	if ((f = template_vm_push(vm, TEMPLATE_FRAME_CALL)) == NULL)
+	if ((f = push_call(vm)) == NULL)
 		return false;
 	f->call = c;
 	f->pc = vm->pc;
@@ -335,11 +342,7 @@ template_vm_slot(struct template_vm *vm, const struct template_insn *in)
 
 	if (d == NULL)
 		return true;
-	if (++vm->calls > vm->limits.depth)
-		return template_vm_fail(vm, TEMPLATE_LIMIT,
-		    "Partials call each other more than %d deep.",
-		    vm->limits.depth);
-	if ((f = template_vm_push(vm, TEMPLATE_FRAME_CALL)) == NULL)
+	if ((f = push_call(vm)) == NULL)
 		return false;
 	f->call = NULL;
 	f->pc = in->jump;

@@ -1,6 +1,7 @@
 #include <string.h>
 
 #include "core/base/map.h"
+#include "core/base/text.h"
 #include "templates/build.h"
 #include "templates/number.h"
 #include "templates/vm.h"
@@ -313,7 +314,7 @@ template_vm_name(const struct template_value *v, char *digits,
 		*out = slice_make(v->u.text, v->n);
 		return true;
 	case TEMPLATE_V_INT:
-		*out = slice_make(digits, template_number_int(v->u.i, digits));
+		*out = slice_make(digits, text_of_int(v->u.i, digits));
 		return true;
 	case TEMPLATE_V_REAL:
 		*out = slice_make(digits, template_number_real(v->u.d, digits));

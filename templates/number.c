@@ -7,29 +7,13 @@
 #include <string.h>
 
 #include "core/base/mem.h"
+#include "core/base/text.h"
 
 #define DIGITS_EXACT	15	/* so long a decimal survives a double */
 #define DIGITS_MAX	17
 #define PLAIN_MAX	21	/* digits before the point, no exponent */
 #define PLAIN_MIN	(-6)
 #define COPY_MAX	64
-
-size_t
-template_number_int(int64_t v, char *out)
-{
-	char digits[24];
-	size_t i = sizeof(digits);
-	uint64_t u = v < 0 ? 0 - (uint64_t)v : (uint64_t)v;
-
-	do {
-		digits[--i] = (char)('0' + u % 10);
-		u /= 10;
-	} while (u > 0);
-	if (v < 0)
-		digits[--i] = '-';
-	memcpy(out, digits + i, sizeof(digits) - i);
-	return sizeof(digits) - i;
-}
 
 /* "d.ddde±x" in its shortest form; denormal numbers need fewer digits. */
 static void
@@ -95,7 +79,7 @@ scientific(const char *digits, int n, int point, char *out)
 	}
 	out[o++] = 'e';
 	out[o++] = point > 0 ? '+' : '-';
-	return o + template_number_int(abs(point - 1), out + o);
+	return o + text_of_int(abs(point - 1), out + o);
 }
 
 size_t

@@ -14,7 +14,6 @@
  * has room for TEMPLATE_NUMBER_SIZE octets.
  */
 size_t template_number_real(double v, char *out);
-size_t template_number_int(int64_t v, char *out);
 
 /* n octets that are known to be a JSON number. */
 double template_number_parse(const char *p, size_t n);

@@ -4,6 +4,7 @@
 
 #include "core/base/clock.h"
 #include "core/base/mem.h"
+#include "core/base/text.h"
 #include "templates/number.h"
 #include "templates/vm.h"
 
@@ -117,7 +118,7 @@ put_plain(struct template_vm *vm, const struct template_value *v, bool escape)
 		return escape ? put_escaped(vm, v->u.text, v->n) :
 		    template_vm_put(vm, v->u.text, v->n);
 	case TEMPLATE_V_INT:
-		return template_vm_put(vm, digits, template_number_int(
+		return template_vm_put(vm, digits, text_of_int(
 		    v->u.i, digits));
 	case TEMPLATE_V_REAL:
 		return template_vm_put(vm, digits, template_number_real(

@@ -53,19 +53,14 @@ read_filter(struct request *rq, struct list_query *q, struct event_filter *f,
 {
 	static const char *const names[] = { "*type", "messageId", "recipient",
 		"configurationSet", "template", "*tag", NULL };
-	struct slice id;
 	int rc;
 
 	memset(f, 0, sizeof(*f));
 	if ((rc = list_read(rq, "events", names, q, err)) != OK ||
 	    (rc = list_tags(rq, &f->tags, err)) != OK ||
+	    (rc = list_message(rq, &f->message, err)) != OK ||
 	    (rc = read_kinds(rq, f, err)) != OK)
 		return rc;
-	id = request_query(rq, "messageId");
-	if (id.p != NULL && !id_parse_message(id, &f->message) &&
-	    !id_parse(id, &f->message))
-		return err_set(err, ERR_INVALID,
-		    "Query parameter messageId is no message id.");
 	f->recipient = list_text(rq, "recipient");
 	f->config_set = list_text(rq, "configurationSet");
 	f->template = list_text(rq, "template");
@@ -126,19 +121,13 @@ native_events_list(struct request *rq, struct db *db)
 	    message_view_store_log(db, rq->arena, account, &f, &rows, &n,
 	    &rq->err) != OK)
 		return request_fail(rq);
-	json_open(&w, '{');
-	json_key(&w, "items");
-	json_open(&w, '[');
+	list_open(&w);
 	for (i = 0; i < n && i < q.limit; i++)
 		put_event(&w, rq, &rows[i]);
-	json_close(&w, ']');
 	if (n > q.limit)
 		snprintf(past, sizeof(past), "%lld %d %lld",
 		    (long long)rows[q.limit - 1].event.at_ms,
 		    rows[q.limit - 1].bucket,
 		    (long long)rows[q.limit - 1].seq);
-	json_kv_text(&w, "nextCursor", n > q.limit ?
-	    list_cursor(rq, &q, past) : NULL);
-	json_close(&w, '}');
-	return request_ok(rq);
+	return list_close(rq, &q, &w, n > q.limit ? past : NULL);
 }

@@ -164,9 +164,31 @@ list_wait(struct request *rq, bool *waiting, struct err *err)
 	return OK;
 }
 
-const char *
-list_cursor(struct request *rq, const struct list_query *q,
-    const char *position)
+int
+list_message(struct request *rq, struct id *id, struct err *err)
 {
-	return service_page_token(rq, q->filter, position);
+	struct slice s = request_query(rq, "messageId");
+
+	if (s.p != NULL && !id_parse_message(s, id) && !id_parse(s, id))
+		return bad(err, "messageId", "is no message id.");
+	return OK;
+}
+
+void
+list_open(struct json_writer *w)
+{
+	json_open(w, '{');
+	json_key(w, "items");
+	json_open(w, '[');
+}
+
+enum handled
+list_close(struct request *rq, const struct list_query *q,
+    struct json_writer *w, const char *position)
+{
+	json_close(w, ']');
+	json_kv_text(w, "nextCursor", position == NULL ? NULL :
+	    service_page_token(rq, q->filter, position));
+	json_close(w, '}');
+	return request_ok(rq);
 }

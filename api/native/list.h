@@ -6,6 +6,7 @@
 #define POSTRIDER_API_NATIVE_LIST_H
 
 #include "api/request.h"
+#include "core/base/json.h"
 
 #define LIST_LIMIT_DEFAULT	100
 #define LIST_LIMIT_MAX		1000
@@ -38,8 +39,17 @@ int list_tags(struct request *rq, const char **out, struct err *err);
  */
 int list_wait(struct request *rq, bool *waiting, struct err *err);
 
-/* "nextCursor": the token, or null. */
-const char *list_cursor(struct request *rq, const struct list_query *q,
-    const char *position);
+/* ?messageId=, with or without SES's region suffix; *id is zero when absent. */
+int list_message(struct request *rq, struct id *id, struct err *err);
+
+/* {"items":[ */
+void list_open(struct json_writer *w);
+
+/*
+ * ],"nextCursor":…} and 200. position is where the next page begins, NULL
+ * when this was the last.
+ */
+enum handled list_close(struct request *rq, const struct list_query *q,
+    struct json_writer *w, const char *position);
 
 #endif

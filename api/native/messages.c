@@ -135,22 +135,16 @@ native_messages_list(struct request *rq, struct db *db)
 	    message_view_store_list(db, rq->arena, account, &f, &m, &n,
 	    &rq->err) != OK)
 		return request_fail(rq);
-	json_open(&w, '{');
-	json_key(&w, "items");
-	json_open(&w, '[');
+	list_open(&w);
 	for (i = 0; i < n && i < q.limit; i++) {
 		json_open(&w, '{');
 		put_message(&w, rq, &m[i]);
 		put_counts(&w, &m[i]);
 		json_close(&w, '}');
 	}
-	json_close(&w, ']');
 	if (n > q.limit)
 		id_text(&m[q.limit - 1].id, past);
-	json_kv_text(&w, "nextCursor", n > q.limit ?
-	    list_cursor(rq, &q, past) : NULL);
-	json_close(&w, '}');
-	return request_ok(rq);
+	return list_close(rq, &q, &w, n > q.limit ? past : NULL);
 }
 
 /* ---- one message ---- */

@@ -41,17 +41,12 @@ read_filter(struct request *rq, struct list_query *q, struct sandbox_filter *f,
 {
 	static const char *const names[] = { "recipient", "messageId",
 		"subject", "wait", NULL };
-	struct slice id;
 	int rc;
 
 	memset(f, 0, sizeof(*f));
-	if ((rc = list_read(rq, "sandbox", names, q, err)) != OK)
+	if ((rc = list_read(rq, "sandbox", names, q, err)) != OK ||
+	    (rc = list_message(rq, &f->message, err)) != OK)
 		return rc;
-	id = request_query(rq, "messageId");
-	if (id.p != NULL && !id_parse_message(id, &f->message) &&
-	    !id_parse(id, &f->message))
-		return err_set(err, ERR_INVALID,
-		    "Query parameter messageId is no message id.");
 	f->recipient = list_text(rq, "recipient");
 	f->subject = list_text(rq, "subject");
 	f->from_ms = q->from_ms;
@@ -83,21 +78,15 @@ native_sandbox_list(struct request *rq, struct db *db)
 		return request_fail(rq);
 	if (waiting && n == 0)
 		return REPEAT;
-	json_open(&w, '{');
-	json_key(&w, "items");
-	json_open(&w, '[');
+	list_open(&w);
 	for (i = 0; i < n && i < q.limit; i++) {
 		json_open(&w, '{');
 		put_mail(&w, rq, &m[i]);
 		json_close(&w, '}');
 	}
-	json_close(&w, ']');
 	if (n > q.limit)
 		id_text(&m[q.limit - 1].id, past);
-	json_kv_text(&w, "nextCursor", n > q.limit ?
-	    list_cursor(rq, &q, past) : NULL);
-	json_close(&w, '}');
-	return request_ok(rq);
+	return list_close(rq, &q, &w, n > q.limit ? past : NULL);
 }
 
 /* The mail that the label names; false: the answer stands. */

@@ -130,16 +130,9 @@ ses2_get_configuration_set(struct request *rq, struct db *db)
 enum handled
 ses2_delete_configuration_set(struct request *rq, struct db *db)
 {
-	int32_t account = service_account_id(rq);
-
-	if (account == 0)
-		return HANDLED;
-	if (config_set_store_delete(db, account,
-	    arena_slice(rq->arena, rq->labels[0]), &rq->err) != OK ||
-	    registry_changed(rq->service->registry, db, REGISTRY_CONFIG_SETS,
-	    &rq->err) != OK)
-		return request_fail(rq);
-	return ses2_empty(rq);
+	return ses2_delete(rq, db, REGISTRY_CONFIG_SETS,
+	    arena_slice(rq->arena, rq->labels[0]),
+	    config_set_store_delete);
 }
 
 static int

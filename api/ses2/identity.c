@@ -163,15 +163,8 @@ ses2_get_email_identity(struct request *rq, struct db *db)
 enum handled
 ses2_delete_email_identity(struct request *rq, struct db *db)
 {
-	int32_t account = service_account_id(rq);
-
-	if (account == 0)
-		return HANDLED;
-	if (identity_store_delete(db, account, label_name(rq), &rq->err) != OK ||
-	    registry_changed(rq->service->registry, db, REGISTRY_IDENTITIES,
-	    &rq->err) != OK)
-		return request_fail(rq);
-	return ses2_empty(rq);
+	return ses2_delete(rq, db, REGISTRY_IDENTITIES, label_name(rq),
+	    identity_store_delete);
 }
 
 /* ---- ListEmailIdentities: GET with a query, POST with a body ---- */

@@ -37,6 +37,21 @@ ses2_empty(struct request *rq)
 	return request_ok(rq);
 }
 
+enum handled
+ses2_delete(struct request *rq, struct db *db, enum registry_kind kind,
+    const char *name, int (*store_delete)(struct db *db, int32_t account,
+    const char *name, struct err *err))
+{
+	int32_t account = service_account_id(rq);
+
+	if (account == 0)
+		return HANDLED;
+	if (store_delete(db, account, name, &rq->err) != OK ||
+	    registry_changed(rq->service->registry, db, kind, &rq->err) != OK)
+		return request_fail(rq);
+	return ses2_empty(rq);
+}
+
 static int
 bind_tag(struct request *rq, const struct json *j, struct json_writer *w,
     struct err *err)

@@ -6,6 +6,7 @@
 
 #include "api/request.h"
 #include "core/base/json.h"
+#include "core/registry/registry.h"
 
 #define SES2_HANDLER(name_) \
 	enum handled name_(struct request *rq, struct db *db)
@@ -48,6 +49,11 @@ int ses2_page(struct request *rq, const char *list, const struct ses2_paging *p,
 
 /* 200 {} */
 enum handled ses2_empty(struct request *rq);
+
+/* Deletes what the store keeps under name, and tells the other processes. */
+enum handled ses2_delete(struct request *rq, struct db *db,
+    enum registry_kind kind, const char *name, int (*store_delete)(
+    struct db *db, int32_t account, const char *name, struct err *err));
 
 /* Tags as [{Key, Value}], checked; "[]" when there are none. In the arena. */
 int ses2_tags(struct request *rq, const struct json *list, const char **out,

@@ -68,16 +68,9 @@ ses2_update_email_template(struct request *rq, struct db *db)
 enum handled
 ses2_delete_email_template(struct request *rq, struct db *db)
 {
-	int32_t account = service_account_id(rq);
-
-	if (account == 0)
-		return HANDLED;
-	if (stored_template_store_delete(db, account,
-	    arena_slice(rq->arena, rq->labels[0]), &rq->err) != OK ||
-	    registry_changed(rq->service->registry, db, REGISTRY_TEMPLATES,
-	    &rq->err) != OK)
-		return request_fail(rq);
-	return ses2_empty(rq);
+	return ses2_delete(rq, db, REGISTRY_TEMPLATES,
+	    arena_slice(rq->arena, rq->labels[0]),
+	    stored_template_store_delete);
 }
 
 static int

@@ -101,8 +101,8 @@ encode_hex(const void *p, size_t n, char *out)
 	*out = '\0';
 }
 
-static int
-base64_digit(char c)
+int
+decode_base64_digit(char c)
 {
 	if (c >= 'A' && c <= 'Z')
 		return c - 'A';
@@ -118,7 +118,7 @@ base64url_digit(char c)
 {
 	if (c == '+' || c == '/')
 		return -1;
-	return c == '-' ? 62 : c == '_' ? 63 : base64_digit(c);
+	return c == '-' ? 62 : c == '_' ? 63 : decode_base64_digit(c);
 }
 
 static int
@@ -173,7 +173,7 @@ decode_base64(struct slice in, struct str *out)
 		return ERR_INVALID;
 	if (in.n > 0 && in.p[in.n - 1] == '=')
 		in.n -= in.p[in.n - 2] == '=' ? 2 : 1;
-	return take_digits(in, 6, base64_digit, out);
+	return take_digits(in, 6, decode_base64_digit, out);
 }
 
 int

@@ -23,6 +23,8 @@ void encode_hex(const void *p, size_t n, char *out);	/* 2n octets and a NUL */
 int decode_base64(struct slice in, struct str *out);
 int decode_base64url(struct slice in, struct str *out);
 int decode_base32(struct slice in, struct str *out);	/* either case */
+/* The value of one base64 character, -1 when it is none. */
+int decode_base64_digit(char c);
 /* Lower case, exactly n octets; out is untouched otherwise. */
 int decode_hex(struct slice in, void *out, size_t n);
 

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "core/base/mem.h"
+#include "core/base/text.h"
 
 #define FIRST_CAP	256
 
@@ -116,17 +117,9 @@ str_printf(struct str *s, const char *fmt, ...)
 void
 str_put_int(struct str *s, int64_t v)
 {
-	char digits[24];
-	size_t i = sizeof(digits);
-	uint64_t u = v < 0 ? 0 - (uint64_t)v : (uint64_t)v;
+	char digits[TEXT_INT_SIZE];
 
-	do {
-		digits[--i] = (char)('0' + u % 10);
-		u /= 10;
-	} while (u > 0);
-	if (v < 0)
-		digits[--i] = '-';
-	str_put(s, digits + i, sizeof(digits) - i);
+	str_put(s, digits, text_of_int(v, digits));
 }
 
 void

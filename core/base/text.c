@@ -187,6 +187,23 @@ text_split(struct slice *s, char c, struct slice *part)
 	return true;
 }
 
+size_t
+text_of_int(int64_t v, char *out)
+{
+	char digits[TEXT_INT_SIZE];
+	size_t i = sizeof(digits);
+	uint64_t u = v < 0 ? 0 - (uint64_t)v : (uint64_t)v;
+
+	do {
+		digits[--i] = (char)('0' + u % 10);
+		u /= 10;
+	} while (u > 0);
+	if (v < 0)
+		digits[--i] = '-';
+	memcpy(out, digits + i, sizeof(digits) - i);
+	return sizeof(digits) - i;
+}
+
 bool
 text_to_int(struct slice s, int64_t min, int64_t max, int64_t *out)
 {

@@ -52,6 +52,11 @@ bool text_split(struct slice *s, char c, struct slice *part);
 /* The whole slice as a decimal number in [min, max]. */
 bool text_to_int(struct slice s, int64_t min, int64_t max, int64_t *out);
 
+#define TEXT_INT_SIZE	20	/* -9223372036854775808, no NUL */
+
+/* v in decimal, no NUL, at most TEXT_INT_SIZE octets; returns its length. */
+size_t text_of_int(int64_t v, char *out);
+
 /* "30s", "15m", "14h", "60d", or digits alone for seconds. Milliseconds. */
 bool text_to_duration(struct slice s, int64_t *out_ms);
 

@@ -354,18 +354,6 @@ transfer_decode_qp(struct slice in, struct str *out)
 	}
 }
 
-static int
-base64_digit(unsigned char c)
-{
-	if (c >= 'A' && c <= 'Z')
-		return c - 'A';
-	if (c >= 'a' && c <= 'z')
-		return c - 'a' + 26;
-	if (c >= '0' && c <= '9')
-		return c - '0' + 52;
-	return c == '+' ? 62 : c == '/' ? 63 : -1;
-}
-
 void
 transfer_decode_base64(struct slice in, struct str *out)
 {
@@ -377,7 +365,7 @@ transfer_decode_base64(struct slice in, struct str *out)
 	if (to == NULL)
 		return;
 	for (i = 0; i < in.n && in.p[i] != '='; i++) {
-		if ((d = base64_digit((unsigned char)in.p[i])) < 0)
+		if ((d = decode_base64_digit((unsigned char)in.p[i])) < 0)
 			continue;
 		bits = bits << 6 | (uint32_t)d;
 		if ((have += 6) >= 8) {

@@ -35,26 +35,18 @@ config_set_store_get(struct db *db, struct arena *arena, int32_t account,
 	static const struct db_stmt get = { "config_set.get",
 		"SELECT name, sending_enabled, options::text, tags::text"
 		" FROM config_set WHERE account_id = $1 AND name = $2" };
-	struct db_args a;
 	struct db_result *r = NULL;
-	int rc;
+	int rc = registry_store_get(db, &get, account, name, &r, err);
 
-	db_args_init(&a);
-	db_arg_int4(&a, account);
-	db_arg_text(&a, name);
-	rc = db_run(db, &get, &a, &r, err);
-	if (rc == OK && db_rows(r) == 0)
-		rc = config_set_not_found(name, err);
-	if (rc == OK) {
-		out->account = account;
-		out->name = arena_slice(arena, db_text(r, 0, 0));
-		out->sending_enabled = db_bool(r, 0, 1);
-		out->options = arena_slice(arena, db_text(r, 0, 2));
-		out->tags = arena_slice(arena, db_text(r, 0, 3));
-	}
+	if (rc != OK)
+		return rc == ERR_NOT_FOUND ? config_set_not_found(name, err) : rc;
+	out->account = account;
+	out->name = arena_slice(arena, db_text(r, 0, 0));
+	out->sending_enabled = db_bool(r, 0, 1);
+	out->options = arena_slice(arena, db_text(r, 0, 2));
+	out->tags = arena_slice(arena, db_text(r, 0, 3));
 	db_result_free(r);
-	db_args_release(&a);
-	return rc;
+	return OK;
 }
 
 int

@@ -80,21 +80,14 @@ identity_store_get(struct db *db, struct arena *arena, int32_t account,
 	static const struct db_stmt get = { "identity.get",
 		"SELECT " COLUMNS " FROM identity"
 		" WHERE account_id = $1 AND name = $2" };
-	struct db_args a;
 	struct db_result *r = NULL;
-	int rc;
+	int rc = registry_store_get(db, &get, account, name, &r, err);
 
-	db_args_init(&a);
-	db_arg_int4(&a, account);
-	db_arg_text(&a, name);
-	rc = db_run(db, &get, &a, &r, err);
-	if (rc == OK && db_rows(r) == 0)
-		rc = not_there(name, err);
-	if (rc == OK)
-		read_row(r, 0, arena, account, out);
+	if (rc != OK)
+		return rc == ERR_NOT_FOUND ? not_there(name, err) : rc;
+	read_row(r, 0, arena, account, out);
 	db_result_free(r);
-	db_args_release(&a);
-	return rc;
+	return OK;
 }
 
 int

@@ -63,6 +63,10 @@ bool snapshot_template(const struct snapshot *s, int32_t account,
 int registry_store_delete(struct db *db, const struct db_stmt *s,
     int32_t account, const char *name, struct err *err);
 
+/* The row of (account, name); ERR_NOT_FOUND, without words, when it is none. */
+int registry_store_get(struct db *db, const struct db_stmt *s, int32_t account,
+    const char *name, struct db_result **out, struct err *err);
+
 /* A page by (account, after, limit). */
 int registry_store_page(struct db *db, const struct db_stmt *s, int32_t account,
     const char *after, int limit, struct db_result **out, struct err *err);

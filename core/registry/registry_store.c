@@ -6,22 +6,46 @@
 #include "core/registry/registry.h"
 #include "core/registry/registry_table.h"
 
-int
-registry_store_delete(struct db *db, const struct db_stmt *s, int32_t account,
-    const char *name, struct err *err)
+static int
+run_by_name(struct db *db, const struct db_stmt *s, int32_t account,
+    const char *name, struct db_result **out, struct err *err)
 {
 	struct db_args a;
-	struct db_result *r = NULL;
 	int rc;
 
 	db_args_init(&a);
 	db_arg_int4(&a, account);
 	db_arg_text(&a, name);
-	rc = db_run(db, s, &a, &r, err);
+	rc = db_run(db, s, &a, out, err);
+	db_args_release(&a);
+	return rc;
+}
+
+int
+registry_store_delete(struct db *db, const struct db_stmt *s, int32_t account,
+    const char *name, struct err *err)
+{
+	struct db_result *r = NULL;
+	int rc = run_by_name(db, s, account, name, &r, err);
+
 	if (rc == OK && db_affected(r) == 0)
 		rc = ERR_NOT_FOUND;
 	db_result_free(r);
-	db_args_release(&a);
+	return rc;
+}
+
+int
+registry_store_get(struct db *db, const struct db_stmt *s, int32_t account,
+    const char *name, struct db_result **out, struct err *err)
+{
+	struct db_result *r = NULL;
+	int rc = run_by_name(db, s, account, name, &r, err);
+
+	if (rc == OK && db_rows(r) == 0) {
+		db_result_free(r);
+		return ERR_NOT_FOUND;
+	}
+	*out = r;
 	return rc;
 }
 

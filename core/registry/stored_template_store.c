@@ -103,21 +103,14 @@ stored_template_store_get(struct db *db, struct arena *arena, int32_t account,
 		" v.body_html, t.created_at, t.account_id"
 		" FROM template t JOIN template_version v ON v.id = t.version"
 		" WHERE t.account_id = $1 AND t.name = $2" };
-	struct db_args a;
 	struct db_result *r = NULL;
-	int rc;
+	int rc = registry_store_get(db, &get, account, name, &r, err);
 
-	db_args_init(&a);
-	db_arg_int4(&a, account);
-	db_arg_text(&a, name);
-	rc = db_run(db, &get, &a, &r, err);
-	if (rc == OK && db_rows(r) == 0)
-		rc = stored_template_not_found(name, err);
-	if (rc == OK)
-		read_whole(arena, r, out);
+	if (rc != OK)
+		return rc == ERR_NOT_FOUND ? stored_template_not_found(name, err) : rc;
+	read_whole(arena, r, out);
 	db_result_free(r);
-	db_args_release(&a);
-	return rc;
+	return OK;
 }
 
 int
