@@ -16,6 +16,7 @@ int keeper_prepare(struct db *db, struct err *err);
 /* node may be NULL: this process does not deliver. */
 int keeper_start(struct service *svc, const char *database_url,
     struct node *node, struct keeper **out, struct err *err);
+/* Waits for the round in progress. NULL is fine. */
 void keeper_stop(struct keeper *k);
 
 /* ---- its statements ---- */

@@ -29,12 +29,15 @@ struct peer_nets {
 
 /* Anything but an IP address (a unix socket) counts as loopback. */
 void peer_of(const struct sockaddr *sa, struct peer *out);
+/* An IPv4 or IPv6 address, no port. */
 bool peer_parse(struct slice text, struct peer *out);
+/* As people write it; IPv4 without ::ffff:. */
 void peer_text(const struct peer *p, char *out, size_t size);
-bool peer_is_loopback(const struct peer *p);
+bool peer_is_loopback(const struct peer *p);	/* 127.0.0.0/8 and ::1. */
 
 /* "203.0.113.7, 10.0.0.0/8, fd00::/8"; NULL: none. ERR_USAGE. */
 int peer_nets_parse(const char *text, struct peer_nets *out, struct err *err);
+/* Is p in one of them? */
 bool peer_nets_hold(const struct peer_nets *nets, const struct peer *p);
 
 /*
@@ -53,6 +56,7 @@ struct peer_counts *peer_counts_new(void);
 void peer_counts_free(struct peer_counts *c);
 /* The count with this one. */
 int peer_counts_add(struct peer_counts *c, const struct peer *p);
+/* What peer_counts_add() counted is over. */
 void peer_counts_drop(struct peer_counts *c, const struct peer *p);
 
 /* Failures per address (IPv6: per /64) and minute. */

@@ -36,6 +36,7 @@ int process_database(struct process *p, struct err *err);
 /* Connects with the URL; checks that the master key is the database's. */
 int process_connect(struct process *p, struct db **db, struct err *err);
 
+/* Stops the private cluster and frees what the functions above made. */
 void process_end(struct process *p);
 
 /* Keeps check when none is kept yet; kept is what the database has. */

@@ -37,6 +37,7 @@ struct server_params {
 #define SERVER_CONNECTIONS_MAX	4096	/* security.md 4.0 */
 #define SERVER_PER_ADDRESS_MAX	256
 
+/* Listens and starts the loops. ERR_USAGE, ERR_IO: the address is taken. */
 int server_start(const struct server_params *p, struct server **out, struct err *err);
 
 /* Stops listening; answers carry Connection: close from now on. */

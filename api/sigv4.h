@@ -53,6 +53,7 @@ bool sigv4_parse_credential(struct slice text, struct sigv4_parts *out);
 
 /* Names in lower case, sorted, none twice, none empty. */
 bool sigv4_names_are_clean(struct slice signed_headers);
+/* Is the field one of the signed? */
 bool sigv4_names_hold(struct slice signed_headers, const char *name);
 
 /*
@@ -71,6 +72,7 @@ void sigv4_string(struct slice date, const struct sigv4_scope *scope,
 void sigv4_key(struct slice secret, const struct sigv4_scope *scope,
     uint8_t out[SHA256_SIZE]);
 
+/* HMAC of the string to sign, in hex. */
 void sigv4_signature(const uint8_t key[SHA256_SIZE], struct slice text,
     char out[SIGV4_HEX_SIZE]);
 

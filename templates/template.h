@@ -85,8 +85,9 @@ struct template_output {
 enum template_fault template_compile(const struct template_source *src,
     enum template_dialect dialect, unsigned options, struct template **out,
     struct template_error *err);
-void template_free(struct template *t);
+void template_free(struct template *t);	/* NULL is fine. */
 
+/* Was this part given at compile time? */
 bool template_has_part(const struct template *t, enum template_part part);
 
 /* Octets the program takes, for caches. */
@@ -107,8 +108,11 @@ enum template_fault template_data_parse(const struct template *t, struct arena *
 enum template_fault template_data_vars(const struct template *t, struct arena *a,
     struct slice json, struct template_data *data, struct template_error *err);
 
+/* Empty; must come first. */
 void template_output_init(struct template_output *out);
+/* Empty again, the memory is kept. */
 void template_output_clear(struct template_output *out);
+/* Frees the memory. */
 void template_output_release(struct template_output *out);
 
 /*

@@ -114,6 +114,7 @@ template_vm_put(struct template_vm *vm, const char *p, size_t n)
 	return true;
 }
 
+/* As text, escaped when the program says so. */
 bool template_vm_put_value(struct template_vm *vm,
     const struct template_value *v, bool escape);
 
@@ -142,12 +143,14 @@ bool template_vm_lookup(struct template_vm *vm);
 
 /* ---- frame.c ---- */
 
+/* A new cleared frame on top; NULL: too many, the fault is set. */
 struct template_frame *template_vm_push(struct template_vm *vm,
     enum template_frame_kind kind);
 
 /* A frame with a context of its own; a level when it differs. */
 bool template_vm_enter(struct template_vm *vm,
     const struct template_value *context, bool named);
+/* A frame that goes over a list or a map, at its first item. */
 bool template_vm_loop(struct template_vm *vm,
     const struct template_value *over, bool named);
 bool template_vm_scope(struct template_vm *vm, const struct template_insn *in);
@@ -159,6 +162,7 @@ void template_vm_set_context(struct template_vm *vm, uint32_t at,
 
 /* ---- call.c ---- */
 
+/* A partial or a block of one: its program goes on in a frame of its own. */
 bool template_vm_call(struct template_vm *vm, const struct template_call *c);
 bool template_vm_slot(struct template_vm *vm, const struct template_insn *in);
 

@@ -20,15 +20,17 @@ struct xml {
 
 /* The element with SES's namespace. */
 void xml_open_root(struct xml *x, const char *name);
+/* An element that holds others. */
 void xml_open(struct xml *x, const char *name);
 void xml_close(struct xml *x, const char *name);
 
 /* <name>escaped text</name>; NULL or empty: an empty element. */
 void xml_text(struct xml *x, const char *name, const char *text);
+/* As xml_text(). */
 void xml_slice(struct xml *x, const char *name, struct slice text);
-void xml_int(struct xml *x, const char *name, int64_t v);
+void xml_int(struct xml *x, const char *name, int64_t v);	/* Decimal. */
 void xml_double(struct xml *x, const char *name, double v);
-void xml_bool(struct xml *x, const char *name, bool v);
+void xml_bool(struct xml *x, const char *name, bool v);	/* true or false. */
 void xml_time(struct xml *x, const char *name, int64_t wall_ms);
 
 /* The text alone, escaped. */
@@ -40,6 +42,7 @@ void xml_put(struct str *out, struct slice text);
  * has no result element.
  */
 void xml_reply_open(struct xml *x, const char *operation, bool has_result);
+/* Its other end, with the RequestId. */
 void xml_reply_close(struct xml *x, const char *operation, bool has_result,
     const char *request_id);
 

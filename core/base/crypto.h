@@ -18,7 +18,9 @@
 /* Before threads start. */
 void crypto_init(void);
 
+/* FIPS 180-4. */
 void crypto_sha256(const void *p, size_t n, uint8_t out[SHA256_SIZE]);
+/* HMAC-SHA256, RFC 2104. */
 void crypto_hmac(struct slice key, struct slice text, uint8_t out[SHA256_SIZE]);
 
 /* RFC 5869: one key per purpose ("seal-key", "token", "verp" …). */
@@ -30,6 +32,7 @@ bool crypto_equal(const void *a, const void *b, size_t n);
 /* A hash that grows: for bodies while they arrive. */
 struct crypto_hash;
 struct crypto_hash *crypto_hash_new(void);
+/* Takes the next n octets. */
 void crypto_hash_update(struct crypto_hash *h, const void *p, size_t n);
 /* Ends and frees it; out may be NULL. */
 void crypto_hash_end(struct crypto_hash *h, uint8_t out[SHA256_SIZE]);
@@ -41,6 +44,7 @@ void crypto_hash_end(struct crypto_hash *h, uint8_t out[SHA256_SIZE]);
  */
 struct master_key;
 int master_key_load(const char *path, struct master_key **out, struct err *err);
+/* Wipes it first. NULL is fine. */
 void master_key_free(struct master_key *k);
 
 /* The text that the database keeps to know a foreign key by. */

@@ -11,6 +11,7 @@
 #include "core/base/slice.h"
 #include "core/base/str.h"
 
+/* With padding, no line ends. */
 void encode_base64(const void *p, size_t n, struct str *out);
 void encode_base64url(const void *p, size_t n, struct str *out);	/* no padding */
 void encode_base32(const void *p, size_t n, struct str *out);	/* a-z2-7, no padding */

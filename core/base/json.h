@@ -39,12 +39,13 @@ int json_parse_loose(struct arena *a, struct slice text,
 
 /* Every accessor takes NULL as an absent value. */
 enum json_kind json_kind(const struct json *j);
+/* NULL: no map, no such key. */
 const struct json *json_member(const struct json *j, const char *key);
 size_t json_length(const struct json *j);		/* of lists and maps */
 const struct json *json_item(const struct json *j, size_t i);
 struct slice json_text(const struct json *j);		/* empty when no text */
 bool json_bool(const struct json *j);
-double json_number(const struct json *j);
+double json_number(const struct json *j);	/* 0 when it is none. */
 bool json_is_int(const struct json *j, int64_t *out);
 
 /* Walks a map in document order: start with *at = NULL. */
@@ -112,6 +113,7 @@ void json_key_slice(struct json_writer *w, struct slice key);
 void json_w_text(struct json_writer *w, const char *s);	/* NULL: null */
 void json_w_slice(struct json_writer *w, struct slice s);
 void json_w_int(struct json_writer *w, int64_t v);
+/* In its shortest form. */
 void json_w_double(struct json_writer *w, double v);
 void json_w_bool(struct json_writer *w, bool v);
 void json_w_null(struct json_writer *w);

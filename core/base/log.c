@@ -40,9 +40,10 @@ static struct {
 	bool json;
 	bool journal;		/* the reader is journald */
 	bool may_block;		/* no plain file */
-} sink = { .least = LOG_INFO, .may_block = true };
-static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-static _Atomic uint64_t dropped;
+	pthread_mutex_t lock;	/* one line at a time */
+	_Atomic uint64_t dropped;
+} sink = { .least = LOG_INFO, .may_block = true,
+	.lock = PTHREAD_MUTEX_INITIALIZER };
 
 /* JOURNAL_STREAM is inherited; it holds for the very file that it names. */
 static bool
@@ -92,7 +93,7 @@ log_level_parse(const char *word, enum log_level *out)
 uint64_t
 log_dropped(void)
 {
-	return atomic_load_explicit(&dropped, memory_order_relaxed);
+	return atomic_load_explicit(&sink.dropped, memory_order_relaxed);
 }
 
 struct line {
@@ -186,15 +187,15 @@ emit(const char *p, size_t n)
 {
 	ssize_t did = -1;
 
-	pthread_mutex_lock(&lock);
+	pthread_mutex_lock(&sink.lock);
 	if (has_room()) {
 		do
 			did = write(STDERR_FILENO, p, n);
 		while (did < 0 && errno == EINTR);
 	}
-	pthread_mutex_unlock(&lock);
+	pthread_mutex_unlock(&sink.lock);
 	if (did != (ssize_t)n)
-		atomic_fetch_add_explicit(&dropped, 1, memory_order_relaxed);
+		atomic_fetch_add_explicit(&sink.dropped, 1, memory_order_relaxed);
 }
 
 static size_t

@@ -20,14 +20,18 @@ struct log_subject {
 	char text[96];		/* "key=value key=value", "" for none */
 };
 
+/* Lines go to stderr, as key=value or JSON, from this level on. */
 void log_open(enum log_level least, bool json);
+/* Would a line of this level be written? */
 bool log_wants(enum log_level level);
+/* "debug", "info", "warn", "error". */
 bool log_level_parse(const char *word, enum log_level *out);
 
 /* s may be NULL. key=value pairs in the text are kept as they are. */
 void log_write(enum log_level level, const struct log_subject *s,
     const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 
+/* Lines that were lost because stderr did not take them. */
 uint64_t log_dropped(void);
 
 #define log_debug(s, ...) do { \

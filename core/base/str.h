@@ -26,11 +26,13 @@ struct str {
 /* max: the most octets it may ever hold. */
 #define STR_INIT(max_)	((struct str){ NULL, 0, 0, (max_), false })
 
+/* Frees the memory; empty again, with the same ceiling. */
 void str_release(struct str *s);
 
 /* Empties it, keeps the memory, forgets the failure. */
 void str_clear(struct str *s);
 
+/* Something did not fit since the last clear. */
 bool str_failed(const struct str *s);
 
 void str_put(struct str *s, const void *p, size_t n);
@@ -39,6 +41,7 @@ void str_putc(struct str *s, char c);
 void str_put_slice(struct str *s, struct slice t);
 void str_printf(struct str *s, const char *fmt, ...)
     __attribute__((format(printf, 2, 3)));
+/* As str_printf(). */
 void str_vprintf(struct str *s, const char *fmt, va_list ap);
 
 /* Decimal digits, faster than printf. */
@@ -49,6 +52,7 @@ void str_put_int(struct str *s, int64_t v);
  * then say how many with str_advance().
  */
 char *str_room(struct str *s, size_t n);
+/* n octets of that room are written. */
 void str_advance(struct str *s, size_t n);
 
 /* Drops the first n octets (consumed input). */

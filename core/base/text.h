@@ -26,7 +26,7 @@ int text_char(const char *p, size_t n, uint32_t *code);
 /* Well-formed UTF-8: no overlong form, no surrogate, at most U+10FFFF. */
 bool text_is_utf8(const char *p, size_t n);
 
-bool text_is_ascii(const char *p, size_t n);
+bool text_is_ascii(const char *p, size_t n);	/* No octet over 0x7f. */
 
 /* Holds an octet below 0x20 or 0x7f. */
 bool text_has_control(const char *p, size_t n);

@@ -39,6 +39,7 @@ struct db_params {
  * the session (synchronous_commit at least on). ERR_DB_AWAY, ERR_USAGE.
  */
 int db_open(const struct db_params *p, struct db **out, struct err *err);
+/* NULL is fine. A transaction that is open rolls back. */
 void db_close(struct db *db);
 
 /* The socket is usable and no error broke it. */
@@ -75,9 +76,9 @@ struct db_args {
 	int open;			/* index of the open array, -1: none */
 };
 
-void db_args_init(struct db_args *a);
+void db_args_init(struct db_args *a);	/* Empty; must come first. */
 void db_args_clear(struct db_args *a);
-void db_args_release(struct db_args *a);
+void db_args_release(struct db_args *a);	/* Frees the memory. */
 
 /* Over DB_ARGS_BYTES of arguments a send answers ERR_TOO_BIG. */
 #define DB_ARGS_BYTES	(256u << 20)
@@ -109,7 +110,7 @@ void db_array_bytea(struct db_args *a, struct slice s);
 void db_array_jsonb(struct db_args *a, struct slice json);
 void db_array_uuid(struct db_args *a, const struct id *id);
 void db_array_time(struct db_args *a, int64_t wall_ms);
-void db_array_null(struct db_args *a);
+void db_array_null(struct db_args *a);	/* One element that is NULL. */
 void db_array_end(struct db_args *a);
 
 /* ---- running ---- */
@@ -155,17 +156,21 @@ int db_transact(struct db *db, int (*body)(struct db *, void *ctx, struct err *)
  * pipeline without results needs no db_next().
  */
 int db_pipeline_begin(struct db *db, struct err *err);
+/* Queues one statement. */
 int db_send(struct db *db, const struct db_stmt *s, const struct db_args *a,
     struct err *err);
 int db_send_begin(struct db *db, struct err *err);	/* BEGIN */
 int db_send_commit(struct db *db, struct err *err);	/* COMMIT */
 int db_sync(struct db *db, struct err *err);
+/* The next answer; *out goes to db_result_free(). */
 int db_next(struct db *db, struct db_result **out, struct err *err);
+/* The end of every pipeline, see above. */
 int db_drain(struct db *db, struct err *err);
 
 /* The command tag of a result: "COMMIT", "INSERT 0 5" …; only COMMIT with
    this tag has committed (reliability.md 4.1). */
 const char *db_tag(const struct db_result *r);
+/* Rows that the statement inserted, updated or deleted. */
 int64_t db_affected(const struct db_result *r);
 
 /* A notice "canceling wait for synchronous replication" was seen since the
@@ -174,7 +179,7 @@ bool db_sync_wait_was_cancelled(struct db *db);
 
 /* ---- answers ---- */
 
-void db_result_free(struct db_result *r);
+void db_result_free(struct db_result *r);	/* NULL is fine. */
 int db_rows(const struct db_result *r);
 
 /* Columns by place, from 0. A wrong type is a bug and asserts. NULL reads as

@@ -27,12 +27,14 @@ struct claim_params {
 	void *ctx;
 };
 
+/* Starts the thread. ERR_DB_AWAY. */
 int claim_start(const struct claim_params *p, struct claim **out,
     struct err *err);
 
 /* Something will be due at this wall time: look then. Any thread. */
 void claim_due(struct claim *c, int64_t due_ms);
 
+/* Ends the thread; what it claimed was put already. */
 void claim_stop(struct claim *c);
 
 /* One bucket's due rows, leased to epoch. Appends to entries. */

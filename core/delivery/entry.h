@@ -31,7 +31,7 @@ TAILQ_HEAD(entry_list, entry);
 
 /* address is copied; a letter is held. */
 struct entry *entry_new(const char *address, struct letter *l);
-void entry_free(struct entry *e);
+void entry_free(struct entry *e);	/* Drops its hold on the letter too. */
 
 /* An outcome of this entry with what is known already. */
 void entry_outcome_init(const struct entry *e, enum outcome_kind kind,

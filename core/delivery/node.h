@@ -26,9 +26,9 @@ struct node;
  */
 int node_register(struct db *db, const char *state_dir, const char *name,
     int roles, struct node **out, struct err *err);
-void node_free(struct node *n);
+void node_free(struct node *n);	/* NULL is fine. */
 
-int node_epoch(const struct node *n);
+int node_epoch(const struct node *n);	/* The number that fences our rows. */
 
 /* The epoch of the process before us on this state directory; 0: none. */
 int node_predecessor(const struct node *n);

@@ -12,7 +12,9 @@
 int node_store_insert(struct db *db, int predecessor, int64_t boot_id,
     const char *name, int roles, int *epoch, struct err *err);
 
+/* Says that we live. ERR_DENIED: we were declared gone. */
 int node_store_beat(struct db *db, int epoch, int64_t boot_id, struct err *err);
+/* Marks our row as left: the next start need not wait. */
 int node_store_leave(struct db *db, int epoch, struct err *err);
 
 /* Frees the rows of a bucket that older epochs hold. */

@@ -22,6 +22,7 @@ struct press_params {
 	void *ctx;
 };
 
+/* Starts the threads, each with a connection of its own. */
 int press_start(const struct press_params *p, struct press **out, struct err *err);
 
 /* Takes every sheet of the list (entry and queue set), leaves it empty. */

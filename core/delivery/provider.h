@@ -19,7 +19,7 @@ struct providers;
 
 /* The table that is built in. A fault in it is a bug and asserts. */
 struct providers *providers_new(void);
-void providers_free(struct providers *p);
+void providers_free(struct providers *p);	/* NULL is fine. */
 
 /* The first row that fits host (lower case), or NULL: "other". */
 const struct provider *providers_find(const struct providers *p, const char *host);

@@ -51,7 +51,7 @@ struct site {
 
 /* From any thread. site_drop(NULL) is fine. */
 struct site *site_hold(struct site *s);
-void site_drop(struct site *s);
+void site_drop(struct site *s);	/* One hold less; the last one frees it. */
 
 enum route_status {
 	ROUTE_FOUND,

@@ -24,6 +24,7 @@ struct settle_params {
 	void *ctx;
 };
 
+/* Opens the connections and starts the threads. ERR_DB_AWAY. */
 int settle_start(const struct settle_params *p, struct settle **out,
     struct err *err);
 

@@ -26,6 +26,7 @@ struct shard_params {
 	void *ctx;
 };
 
+/* Starts the loop on a thread of its own. */
 int shard_start(const struct shard_params *p, struct shard **out,
     struct err *err);
 
@@ -42,6 +43,7 @@ int shard_busy(const struct shard *s);
 /* Which of n shards has this domain. */
 int shard_of(const char *domain, int n);
 
+/* Ends its thread; drain it first. NULL is fine. */
 void shard_stop(struct shard *s);
 
 #endif

@@ -13,7 +13,7 @@
 struct template_cache;
 
 struct template_cache *template_cache_new(void);
-void template_cache_free(struct template_cache *c);
+void template_cache_free(struct template_cache *c);	/* None may be out. */
 
 /*
  * The program of a version; read and compiled when it is not there. Give it
@@ -23,8 +23,10 @@ void template_cache_free(struct template_cache *c);
 struct cached_template;
 int template_cache_get(struct template_cache *c, struct db *db,
     const struct id *version, struct cached_template **out, struct err *err);
+/* What template_cache_get() gave. */
 void template_cache_drop(struct template_cache *c, struct cached_template *t);
 
+/* Valid until the drop. */
 const struct template *cached_template_program(const struct cached_template *t);
 
 #endif

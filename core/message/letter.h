@@ -46,8 +46,9 @@ struct letter {
 	bool leased;			/* born leased to this node */
 };
 
+/* One hold, its arena of about hint octets. */
 struct letter *letter_new(size_t hint);
-struct letter *letter_hold(struct letter *l);
+struct letter *letter_hold(struct letter *l);	/* One hold more; returns l. */
 void letter_drop(struct letter *l);
 
 /* "source word" as the native API says it: v1, v2, smtp. */

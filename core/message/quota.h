@@ -13,6 +13,7 @@
 
 struct quota;
 
+/* The defaults of accounts come from the settings. */
 struct quota *quota_new(const struct settings *s);
 void quota_free(struct quota *q);
 
@@ -38,6 +39,7 @@ struct quota_state {
 	double max_24_hours;		/* -1: none, as SES says it */
 	double sent_24_hours;
 };
+/* What GetSendQuota and GetAccount show. */
 void quota_state(struct quota *q, const struct account *a, struct quota_state *out);
 
 #endif

@@ -19,6 +19,7 @@ enum recipient_state {
 /* "queued", "delivered" …; -1 for no state. "leased" is a queued one whose
    row a node holds. */
 const char *recipient_state_name(int state);
+/* -1: no state has that name. */
 int recipient_state_of(struct slice name);
 
 /* The state a final outcome leads to. */

@@ -31,6 +31,7 @@ struct writer_params {
 	const struct handover *handover;	/* NULL: this node does not deliver */
 };
 
+/* Opens the connections and starts the threads. ERR_DB_AWAY. */
 int writer_start(const struct writer_params *p, struct writer **out,
     struct err *err);
 
@@ -56,6 +57,7 @@ int writer_put(struct writer *w, struct writer_unit *unit, struct err *err);
 
 /* Reserves room for a letter when this node delivers and it is due now. */
 bool writer_reserve(struct writer *w, struct letter *l);
+/* Places that were reserved and are not needed. */
 void writer_give_back(struct writer *w, int n);
 
 struct writer_batch {

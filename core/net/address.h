@@ -38,6 +38,7 @@ void net_address_make(struct net_address *out, const void *octets, size_t n, int
 /* The octets, 4 or 16; *n says how many. An IPv4-mapped address gives 4. */
 const unsigned char *net_address_octets(const struct net_address *a, size_t *n);
 
+/* In the host's order; 0: none. */
 int net_address_port(const struct net_address *a);
 
 /* "192.0.2.1:25", "[2001:db8::1]:25"; without port (and brackets) when port
@@ -49,6 +50,7 @@ bool net_address_equal(const struct net_address *a, const struct net_address *b)
 
 /* 0.0.0.0 or :: */
 bool net_address_is_any(const struct net_address *a);
+/* 127.0.0.0/8, ::1, and a mapped 127.0.0.0/8. */
 bool net_address_is_loopback(const struct net_address *a);
 
 /* Loopback, private, link-local … : not global unicast (security.md 4.13). */
@@ -72,6 +74,7 @@ struct net_blocks {
  * ERR_USAGE names the part at fault.
  */
 int net_blocks_parse(const char *text, struct net_blocks *out, struct err *err);
+/* Is a in one of them? */
 bool net_blocks_has(const struct net_blocks *b, const struct net_address *a);
 
 #endif

@@ -67,7 +67,7 @@ void conn_finish(struct conn *c);
 
 /* No octets() until conn_resume(): the socket is not polled for reading. */
 void conn_pause(struct conn *c);
-void conn_resume(struct conn *c);
+void conn_resume(struct conn *c);	/* Octets come again. */
 
 /*
  * Starts TLS. Octets that had been read and not yet given to the owner would
@@ -76,6 +76,7 @@ void conn_resume(struct conn *c);
  * follows within 30 s.
  */
 void conn_tls_client(struct conn *c, struct tls_context *t, const char *sni);
+/* The other side of the handshake. */
 void conn_tls_server(struct conn *c, struct tls_context *t);
 
 /* "TLSv1.3 TLS_AES_256_GCM_SHA384"; NULL without TLS. */
@@ -103,6 +104,7 @@ int net_listen(const char *setting, const char *text, struct net_address *bound,
 struct net_listener;
 struct net_listener *net_listener_new(struct loop *l, int fd,
     void (*accepted)(void *ctx, int fd, const struct net_address *peer), void *ctx);
+/* fd is not closed. NULL is fine. */
 void net_listener_free(struct net_listener *n);
 
 #endif

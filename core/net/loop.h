@@ -24,6 +24,7 @@ void loop_free(struct loop *l);
 
 /* Runs until loop_stop(), also when that was called before. */
 void loop_run(struct loop *l);
+/* Any thread; the turn that runs is finished. */
 void loop_stop(struct loop *l);
 
 /* The time of this turn (clock_steady_ms, read once a turn). */
@@ -42,6 +43,7 @@ struct loop_fd {		/* lies in its owner's struct; zero it first */
 /* wants 0: nothing is reported, not even a hang-up. */
 void loop_watch(struct loop *l, struct loop_fd *w, int fd, uint32_t wants,
     void (*fn)(void *ctx, uint32_t ready), void *ctx);
+/* Other wants for a descriptor that is watched. */
 void loop_want(struct loop_fd *w, uint32_t wants);
 
 /* Safe inside any callback of this loop; events already read are dropped. */
@@ -59,6 +61,7 @@ struct loop_timer {		/* lies in its owner's struct; zero it first */
 /* Sets or moves it; fires once. delay_ms <= 0: in the next turn. */
 void loop_timer_set(struct loop *l, struct loop_timer *t, int64_t delay_ms,
     void (*fn)(void *ctx), void *ctx);
+/* Fine for one that is not set. */
 void loop_timer_clear(struct loop *l, struct loop_timer *t);
 
 /* ---- from other threads ---- */
@@ -74,6 +77,7 @@ struct loop_job {
 	void *ctx;
 };
 
+/* Any thread. */
 void loop_post(struct loop *l, struct loop_job *job, void (*fn)(void *ctx),
     void *ctx);
 

@@ -26,6 +26,7 @@ void tls_free(struct tls_context *t);
  * given to SSL_free(). sni NULL: none; addresses are not sent (RFC 6066 3).
  */
 struct ssl_st *tls_session_client(struct tls_context *t, int fd, const char *sni);
+/* As tls_session_client(), for an accepted socket. */
 struct ssl_st *tls_session_server(struct tls_context *t, int fd);
 
 #endif

@@ -28,10 +28,13 @@ struct snapshot;
 
 /* mk is borrowed. Empty until the first registry_refresh_all(). */
 struct registry *registry_new(const struct master_key *mk);
+/* Snapshots that are held stay good. NULL is fine. */
 void registry_free(struct registry *r);
 
+/* Reads one kind anew and swaps it in. */
 int registry_refresh(struct registry *r, struct db *db, enum registry_kind kind,
     struct err *err);
+/* Every kind. */
 int registry_refresh_all(struct registry *r, struct db *db, struct err *err);
 
 /* Refreshes here and tells the others. */
@@ -40,16 +43,22 @@ int registry_changed(struct registry *r, struct db *db, enum registry_kind kind,
 
 /* A hold keeps every pointer below alive until its drop. */
 const struct snapshot *registry_hold(struct registry *r);
-void registry_drop(const struct snapshot *s);
+void registry_drop(const struct snapshot *s);	/* Ends the hold. */
 
+/* NULL when there is none, as all that follow. */
 const struct account *snapshot_account(const struct snapshot *s, int32_t id);
+/* By AWS account number and region. */
 const struct account *snapshot_account_of(const struct snapshot *s,
     const char *aws_id, const char *region);
+/* By access key id, for SigV4. */
 const struct key *snapshot_key(const struct snapshot *s, struct slice access_key_id);
+/* By the SHA-256 of a bearer key. */
 const struct key *snapshot_key_by_hash(const struct snapshot *s,
     const uint8_t hash[SHA256_SIZE]);
+/* By its stored form: lower case, no blanks. */
 const struct identity *snapshot_identity(const struct snapshot *s,
     int32_t account, struct slice name);
+/* By name. */
 const struct config_set *snapshot_config_set(const struct snapshot *s,
     int32_t account, struct slice name);
 

@@ -20,7 +20,7 @@ struct registry_table {
 	size_t secrets_len;
 };
 
-struct registry_table *registry_table_new(void);
+struct registry_table *registry_table_new(void);	/* One hold, empty. */
 void registry_table_drop(struct registry_table *t);
 
 /* (account, name) as one key; lies in a. */

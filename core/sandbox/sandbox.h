@@ -28,7 +28,9 @@ struct sandbox_params {
 /* Listens on a free loopback port. */
 int sandbox_start(const struct sandbox_params *p, struct sandbox **out,
     struct err *err);
+/* Where it listens. */
 struct net_address sandbox_address(const struct sandbox *s);
+/* Stores what was taken, then ends its threads. NULL is fine. */
 void sandbox_stop(struct sandbox *s);
 
 /* ---- the mailbox ---- */

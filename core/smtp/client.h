@@ -103,7 +103,7 @@ struct smtp_client;
 /* Copies *params, never returns NULL. smtp_client_free() accepts NULL. */
 struct smtp_client *smtp_client_new(const struct smtp_params *params,
     int64_t now_ms);
-void smtp_client_free(struct smtp_client *c);
+void smtp_client_free(struct smtp_client *c);	/* No callback comes from it. */
 
 /*
  * Takes n octets from the peer, appends to out what is to be sent; out must
@@ -144,7 +144,9 @@ int64_t smtp_client_time_left(const struct smtp_client *c, int64_t now_ms);
 /* Progress of a long body counts: octets were taken by the socket. */
 void smtp_client_progress(struct smtp_client *c, int64_t now_ms);
 
+/* What the last EHLO answered. */
 const struct smtp_offer *smtp_client_offer(const struct smtp_client *c);
+/* The name of its state, for logs. */
 const char *smtp_client_state(const struct smtp_client *c);
 
 #endif

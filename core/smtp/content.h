@@ -29,6 +29,7 @@ struct smtp_content {
 
 /* size_max: the most octets that are kept. */
 void smtp_content_init(struct smtp_content *c, size_t size_max);
+/* Frees its memory, not itself. */
 void smtp_content_release(struct smtp_content *c);
 
 /* As new; a big buffer goes back. */

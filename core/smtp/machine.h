@@ -89,7 +89,7 @@ struct smtp_step {
 	unsigned classes;		/* bit n: n00 … n99 may come */
 	void (*on_reply)(struct smtp_client *, const struct smtp_command *);
 };
-const struct smtp_step *smtp_machine_step(enum smtp_state s);
+const struct smtp_step *smtp_machine_step(enum smtp_state s);	/* Static. */
 
 /* The only writer of the state. */
 void smtp_machine_enter(struct smtp_client *c, enum smtp_state next);

@@ -38,7 +38,7 @@ struct smtp_reply_parser {
 	struct str text;
 };
 
-void smtp_reply_init(struct smtp_reply_parser *p);
+void smtp_reply_init(struct smtp_reply_parser *p);	/* Nothing collected. */
 void smtp_reply_release(struct smtp_reply_parser *p);
 
 /*

@@ -92,6 +92,7 @@ void smtp_verb_take(struct smtp_server *s, struct slice line);
 
 /* login.c: AUTH, and the lines behind its 334. */
 void smtp_login_auth(struct smtp_server *s, struct slice args);
+/* What the client said behind a 334. */
 void smtp_login_line(struct smtp_server *s, struct slice line);
 
 #endif

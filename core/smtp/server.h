@@ -69,8 +69,10 @@ struct smtp_server_params {
 
 struct smtp_server;
 
+/* Copies *params; never NULL. */
 struct smtp_server *smtp_server_new(const struct smtp_server_params *params,
     int64_t now_ms);
+/* No callback comes from it. NULL is fine. */
 void smtp_server_free(struct smtp_server *s);
 
 /* The greeting; first thing to send. */
@@ -93,6 +95,7 @@ void smtp_server_tls_started(struct smtp_server *s);
 /* Close the line once out is written. */
 bool smtp_server_is_over(const struct smtp_server *s);
 
+/* Milliseconds until smtp_server_timeout() is due. */
 int64_t smtp_server_time_left(const struct smtp_server *s, int64_t now_ms);
 
 /* The idle time is over: says 421 and ends. */
