@@ -164,6 +164,10 @@ read_line(struct render *r, int argc, char **argv, struct err *err)
 	}
 	if (r->template == NULL)
 		return err_set(err, ERR_USAGE, "render needs a template file");
+	if (r->data != NULL && strcmp(r->template, "-") == 0 &&
+	    strcmp(r->data, "-") == 0)
+		return err_set(err, ERR_USAGE,
+		    "only one file can come from standard input");
 	return OK;
 }
 

@@ -293,6 +293,7 @@ def sanitize(wanted):
         # The service ends without taking its long-lived parts apart.
         env["ASAN_OPTIONS"] += ":detect_leaks=0"
         env["TEST_BINARY"] = os.path.join(ROOT, "build-asan/postrider")
+        env.setdefault("TEST_MAILS", "2500")
         programs += [python_program("sanitize", f, env) for f in flows]
     elif flows:
         programs.append(Program("sanitize", "build", ["/bin/false"]))

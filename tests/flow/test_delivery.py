@@ -9,6 +9,8 @@ import unittest
 from libpeer import (Close, Dns, ScriptedPeer, Sink, Slow, greylisting)
 from libpostrider import Service, free_port, temporary, wait_until
 
+SANITIZED = True
+
 SENDER = "sender@example.com"
 
 

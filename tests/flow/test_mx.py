@@ -4,6 +4,8 @@ import unittest
 from libpeer import Dns, ScriptedPeer, null_mx
 from libpostrider import Service, free_port
 
+SANITIZED = True
+
 HOSTS = {"one.test": "127.0.8.1", "two.test": "127.0.8.2",
          "implicit.test": "127.0.8.3", "equal-a.test": "127.0.8.4",
          "equal-b.test": "127.0.8.5"}
