@@ -1,5 +1,5 @@
 /*
- * emit - what the parts of the code generator share: values (operand.c),
+ * emit - what the parts of the code generator share: values (emit_operand.c),
  * statements (emit.c), partials and slots.
  */
 #ifndef POSTRIDER_TEMPLATES_EMIT_H

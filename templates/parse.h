@@ -1,6 +1,6 @@
 /*
- * parse - what the two halves of the Handlebars parser share: tags (expr.c)
- * and statements (parse.c).
+ * parse - what the two halves of the Handlebars parser share: tags
+ * (parse_expr.c) and statements (parse.c).
  */
 #ifndef POSTRIDER_TEMPLATES_PARSE_H
 #define POSTRIDER_TEMPLATES_PARSE_H

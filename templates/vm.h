@@ -95,7 +95,7 @@ struct template_vm {
 bool template_vm_fail(struct template_vm *vm, enum template_fault fault,
     const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 
-/* ---- out.c ---- */
+/* ---- vm_out.c ---- */
 
 /* Fuel is used up to here: goes on, or fails. */
 bool template_vm_refuel(struct template_vm *vm);
@@ -122,7 +122,7 @@ bool template_vm_put_value(struct template_vm *vm,
 bool template_vm_indent(struct template_vm *vm, size_t from,
     const char *text, size_t n);
 
-/* ---- look.c ---- */
+/* ---- vm_look.c ---- */
 
 /*
  * The value of an operand; scratch holds it when it is made. NULL: failed
@@ -141,7 +141,7 @@ bool template_vm_name(const struct template_value *v, char *digits,
 /* {{lookup a b}} over the stack. */
 bool template_vm_lookup(struct template_vm *vm);
 
-/* ---- frame.c ---- */
+/* ---- vm_frame.c ---- */
 
 /* A new cleared frame on top; NULL: too many, the fault is set. */
 struct template_frame *template_vm_push(struct template_vm *vm,
@@ -160,7 +160,7 @@ bool template_vm_end(struct template_vm *vm);
 void template_vm_set_context(struct template_vm *vm, uint32_t at,
     const struct template_value *context);
 
-/* ---- call.c ---- */
+/* ---- vm_call.c ---- */
 
 /* A partial or a block of one: its program goes on in a frame of its own. */
 bool template_vm_call(struct template_vm *vm, const struct template_call *c);

@@ -5,22 +5,10 @@
 #ifndef TEMPLATE_ROW_H
 #define TEMPLATE_ROW_H
 
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <setjmp.h>
-#include <cmocka.h>
+#include "tests/unit/test_vectors.h"
 
-#include <stdio.h>
-#include <stdlib.h>
-
-#include "core/base/arena.h"
-#include "core/base/json.h"
 #include "core/base/mem.h"
-#include "core/base/str.h"
 #include "templates/template.h"
-
-#define ROW_FILE_MAX	(16 * 1024 * 1024)
 
 struct row_result {
 	enum template_fault compile, data, render;
@@ -28,49 +16,12 @@ struct row_result {
 	struct template_output out;
 };
 
-/* The whole file; NULL when it is absent. */
-static inline const struct json *
-row_load(struct arena *a, const char *path)
-{
-	struct str text = STR_INIT(ROW_FILE_MAX);
-	const struct json *j = NULL;
-	struct err err;
-	FILE *f = fopen(path, "r");
-	char buf[8192];
-	size_t n;
-
-	if (f == NULL)
-		return NULL;
-	while ((n = fread(buf, 1, sizeof(buf), f)) > 0)
-		str_put(&text, buf, n);
-	fclose(f);
-	if (json_parse(a, str_slice(&text), &j, &err) != OK)
-		fail_msg("%s: %s", path, err.message);
-	str_release(&text);
-	return j;
-}
-
-static inline const char *
-row_shared(struct arena *a, const char *name)
-{
-	const char *dir = getenv("TESTDATA");
-
-	return arena_printf(a, "%s/%s", dir != NULL ? dir :
-	    "../shared/testdata", name);
-}
-
-static inline struct slice
-row_text(const struct json *row, const char *key)
-{
-	return json_text(json_member(row, key));
-}
-
 /* The member as JSON text; nothing when it is absent. */
 static inline struct slice
 row_dump(struct arena *a, const struct json *row, const char *key)
 {
 	const struct json *j = json_member(row, key);
-	struct str s = STR_INIT(ROW_FILE_MAX);
+	struct str s = STR_INIT(VECTORS_MAX);
 	struct slice made = SLICE_NONE;
 
 	if (j != NULL) {

@@ -54,11 +54,11 @@ fill_source(const struct json *row, struct template_source *src)
 	int i;
 
 	if (parts == NULL) {
-		src->part[TEMPLATE_TEXT] = row_text(row, "template");
+		src->part[TEMPLATE_TEXT] = vectors_text(row, "template");
 		return;
 	}
 	for (i = 0; i < TEMPLATE_PARTS; i++)
-		src->part[i] = row_text(parts, part_names[i]);
+		src->part[i] = vectors_text(parts, part_names[i]);
 }
 
 static bool
@@ -72,7 +72,7 @@ same_output(const struct json *row, const struct row_result *r)
 		got = slice_make(str_text(&r->out.part[i]),
 		    r->out.part[i].n);
 		if (json_kind(want) == JSON_MAP) {
-			if (!slice_eq(row_text(want, part_names[i]), got))
+			if (!slice_eq(vectors_text(want, part_names[i]), got))
 				return false;
 		} else if (!slice_eq(i == TEMPLATE_TEXT ? json_text(want) :
 		    SLICE_LIT(""), got)) {
@@ -85,7 +85,7 @@ same_output(const struct json *row, const struct row_result *r)
 static bool
 same_error(const struct json *row, const struct row_result *r)
 {
-	struct slice message = row_text(row, "message");
+	struct slice message = vectors_text(row, "message");
 	int64_t v;
 
 	if (message.n > 0 && !slice_is(message, r->err.message))
@@ -106,7 +106,7 @@ run_row(const struct json *row)
 	};
 	struct arena *a = arena_new(0);
 	struct template_source src = { 0 };
-	struct slice name = row_text(row, "name"), data;
+	struct slice name = vectors_text(row, "name"), data;
 	enum template_fault fault;
 	struct row_result r;
 	unsigned options;
@@ -116,13 +116,13 @@ run_row(const struct json *row)
 	options = json_bool(json_member(row, "inline")) ? TEMPLATE_INLINE : 0;
 	if (json_bool(json_member(row, "escapeHtml")))
 		options |= TEMPLATE_ESCAPE_HTML;
-	data = json_member(row, "rawData") != NULL ? row_text(row,
+	data = json_member(row, "rawData") != NULL ? vectors_text(row,
 	    "rawData") : row_dump(a, row, "data");
 	row_run(a, &src, TEMPLATE_SES, options, data, row_dump(a, row,
 	    "over"), SLICE_NONE, &limits, &r);
 	fault = r.compile != TEMPLATE_OK ? r.compile :
 	    r.data != TEMPLATE_OK ? r.data : r.render;
-	ok = slice_is(row_text(row, "error"), word_of(fault)) &&
+	ok = slice_is(vectors_text(row, "error"), word_of(fault)) &&
 	    (fault == TEMPLATE_OK ? same_output(row, &r) :
 	    r.err.fault == fault && same_error(row, &r));
 	if (!ok)
@@ -138,7 +138,7 @@ static void
 test_rows(void **state)
 {
 	struct arena *a = arena_new(0);
-	const struct json *rows = row_load(a, ROWS);
+	const struct json *rows = vectors_read(a, ROWS);
 	size_t i, failed = 0;
 
 	assert_true(json_length(rows) >= ROWS_MIN);

@@ -14,11 +14,11 @@ static void
 check(struct count *c, const char *file, const struct json *row,
     const struct row_result *r)
 {
-	struct slice want = row_text(row, "expected");
-	struct slice error = row_text(row, "error");
+	struct slice want = vectors_text(row, "expected");
+	struct slice error = vectors_text(row, "error");
 	struct slice got = slice_make(str_text(&r->out.part[TEMPLATE_TEXT]),
 	    r->out.part[TEMPLATE_TEXT].n);
-	struct slice text = row_text(row, "template");
+	struct slice text = vectors_text(row, "template");
 	const struct json *parses = json_member(row, "parses");
 	bool ok, failed = r->compile != TEMPLATE_OK ||
 	    r->data != TEMPLATE_OK || r->render != TEMPLATE_OK;
@@ -50,7 +50,7 @@ run_row(struct count *c, const char *file, const struct json *row,
 	struct template_source src = { 0 };
 	struct row_result r;
 
-	src.part[TEMPLATE_TEXT] = row_text(row, "template");
+	src.part[TEMPLATE_TEXT] = vectors_text(row, "template");
 	if (src.part[TEMPLATE_TEXT].p == NULL)
 		src.part[TEMPLATE_TEXT] = SLICE_LIT("");
 	row_partials(a, row, &src);
@@ -66,9 +66,9 @@ run_file(struct count *c, const char *folder, const char *name,
     enum template_dialect dialect)
 {
 	struct arena *a = arena_new(0);
-	const char *path = row_shared(a, arena_printf(a, "%s/%s.json", folder,
+	const char *path = vectors_path(a, arena_printf(a, "%s/%s.json", folder,
 	    name));
-	const struct json *rows = row_load(a, path);
+	const struct json *rows = vectors_read(a, path);
 	size_t i;
 
 	if (json_kind(rows) == JSON_MAP)
@@ -120,7 +120,7 @@ static void
 run_bench(struct count *c, const char *name)
 {
 	struct arena *a = arena_new(0);
-	const struct json *rows = row_load(a, row_shared(a, name)), *row;
+	const struct json *rows = vectors_read(a, vectors_path(a, name)), *row;
 	struct slice want;
 	size_t i;
 
@@ -141,10 +141,10 @@ run_bench(struct count *c, const char *name)
 		}
 		src.partials = list;
 		src.partial_count = json_length(partials);
-		src.part[TEMPLATE_TEXT] = row_text(row, "handlebars");
+		src.part[TEMPLATE_TEXT] = vectors_text(row, "handlebars");
 		row_run(a, &src, TEMPLATE_HANDLEBARS, 0, row_dump(a, row,
 		    "data"), SLICE_NONE, SLICE_NONE, NULL, &r);
-		want = row_text(row, "handlebars_expected");
+		want = vectors_text(row, "handlebars_expected");
 		if (r.render == TEMPLATE_OK && r.compile == TEMPLATE_OK &&
 		    slice_eq(want, slice_make(str_text(&r.out.part[1]),
 		    r.out.part[1].n))) {
@@ -152,8 +152,8 @@ run_bench(struct count *c, const char *name)
 		} else {
 			c->failed++;
 			print_error("%s: %.*s: %s\n", name,
-			    (int)row_text(row, "name").n,
-			    row_text(row, "name").p, r.err.message);
+			    (int)vectors_text(row, "name").n,
+			    vectors_text(row, "name").p, r.err.message);
 		}
 		template_output_release(&r.out);
 	}

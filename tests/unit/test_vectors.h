@@ -1,6 +1,6 @@
 /*
- * test_vectors - the shared vectors of the API's tests: files of JSON in
- * $TESTDATA. A test whose file is absent skips.
+ * test_vectors - vectors in files of JSON, the shared ones in $TESTDATA. A
+ * test whose file is absent skips.
  */
 #ifndef TEST_VECTORS_H
 #define TEST_VECTORS_H
@@ -20,13 +20,20 @@
 
 #define VECTORS_MAX	(16 * 1024 * 1024)
 
-/* The member "cases" of a file; NULL: the file is not there. */
-static inline const struct json *
-vectors_load(struct arena *a, const char *name)
+/* Where a shared file lies. */
+static inline const char *
+vectors_path(struct arena *a, const char *name)
 {
 	const char *dir = getenv("TESTDATA");
-	const char *path = arena_printf(a, "%s/%s", dir != NULL ? dir :
+
+	return arena_printf(a, "%s/%s", dir != NULL ? dir :
 	    "../shared/testdata", name);
+}
+
+/* The whole file; NULL: it is not there. */
+static inline const struct json *
+vectors_read(struct arena *a, const char *path)
+{
 	struct str text = STR_INIT(VECTORS_MAX);
 	const struct json *j = NULL;
 	struct err err;
@@ -42,7 +49,14 @@ vectors_load(struct arena *a, const char *name)
 	if (json_parse(a, str_slice(&text), &j, &err) != OK)
 		fail_msg("%s: %s", path, err.message);
 	str_release(&text);
-	return json_member(j, "cases");
+	return j;
+}
+
+/* The member "cases" of a shared file; NULL: the file is not there. */
+static inline const struct json *
+vectors_load(struct arena *a, const char *name)
+{
+	return json_member(vectors_read(a, vectors_path(a, name)), "cases");
 }
 
 static inline struct slice
